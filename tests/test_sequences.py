@@ -14,7 +14,7 @@ import pytest
 import unspool as us
 from unspool.dataset.gather import gather
 from unspool.encoding.fit import fit_codec
-from unspool.errors import DataError, FileError, MissingExtra
+from unspool.errors import DataError, FileError, MissingExtra, SchemaError
 from unspool.sequences import Sequences, file_types
 from unspool.tables.columns import take
 from unspool.tables.table import read_table
@@ -315,3 +315,32 @@ def test_a_column_of_the_user_is_never_overwritten_by_one_of_ours(kind, long, tm
         found.save(tmp_path / f"made.{ending}", long=long)
         assert list(read_table(tmp_path / f"made.{ending}").columns) == list(found.to_dict(long=long))
     assert file_types(found.codec, column_types(found.inputs.columns), long, ranked=True).keys() == expected.keys()
+
+
+def test_generated_sequences_are_scored_as_the_table_of_them(workshop):
+    names, tracks = us.load(workshop.names), us.load(workshop.tracks)
+    found = names.generate({"country": ["Irish", "Greek"]}, 3, seed=0, rule=us.Beam(width=4, best=3))
+    np.testing.assert_allclose(names.log_prob(found), found.nats, rtol=1e-5)
+    np.testing.assert_array_equal(names.log_prob(found), names.log_prob(found.to_dict()))
+    found = tracks.generate({"group": ["a", "b"], "level": [0.5, 2.0], "note": [1, 2]}, 2, seed=0)
+    rows = []
+    for k, sequence in enumerate(found):
+        group, level = "ab"[found.rows[k]], [0.5, 2.0][found.rows[k]]
+        rows.append({"id": k, "t": -1, "group": group, "level": level, "mood": "low"})
+        rows += [{"id": k, "t": t, "group": group, **step} for t, step in enumerate(sequence)]
+    np.testing.assert_allclose(tracks.log_prob(found), tracks.log_prob(rows), rtol=1e-6)
+    assert tracks.score(found) == pytest.approx(tracks.score(rows))
+    states = tracks.hidden_states(found)
+    assert [len(part) - 1 for part in states] == found.lengths.tolist()
+    with pytest.raises(SchemaError, match="the generated sequences: expected the column 'name', found only"):
+        names.log_prob(found)
+
+
+@pytest.mark.parametrize("kind", [text, series, records, origin])
+def test_generated_sequences_are_examples_of_their_inputs(kind):
+    sequences = kind()
+    examples = sequences.examples(sequences.codec)
+    assert len(examples) == len(sequences)
+    assert sum(examples.lengths) == sum(len(value) for value in sequences)
+    for name, column in examples.inputs.items():
+        assert len(column) == len(sequences), name

@@ -233,7 +233,7 @@ class OneToMany(Generator):
         step it has the probability of all that training never saw.
 
         Args:
-            data: in the layout of the training data, with all inputs.
+            data: in the layout of the training data, with all inputs; or generated sequences.
             steps: the table of steps, as for `fit`.
             errors: `"nan"` gives NaN to sequences with a value that the model can't take: one that a transform is not
                 defined for, that falls where no value of training fell, or off the grid of training; or a missing one

@@ -12,6 +12,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from unspool.dataset.decoded import GENERATED, decoded_examples
+from unspool.dataset.examples import Examples
 from unspool.encoding.codec import Codec
 from unspool.errors import MissingExtra, check_kind, readable
 from unspool.labels import colours, field_in_words, labels, word
@@ -156,6 +158,20 @@ class Sequences:
         """
         types = partial(file_types, self.codec, column_types(self.inputs.columns), long, ranked=self.nats is not None)
         save_parts([self.file_columns(long)], types, target, format, escape_formulas=escape_formulas)
+
+    def examples(self, codec: Codec) -> Examples:
+        """The sequences as data with the columns of a codec, that of the model which made them or of another one.
+
+        Raises:
+            SchemaError: they lack columns of it.
+        """
+        schema, rows = codec.schema, self._input_rows
+        lacking = [name for name in schema.step_columns if name not in self.columns]
+        if lacking:
+            raise Table(dict(self.columns), "dict", GENERATED).unknown(lacking)
+        table = replace(self.inputs, columns={name: take(x, rows) for name, x in self.inputs.columns.items()})
+        table.need([item.name for item in schema.inputs])
+        return decoded_examples(schema, codec.input_values(table), self.columns, self.offsets, codec.bases(table))
 
     def plot(self, path: str | Path | None = None) -> Any:
         """The matplotlib figure, also written to a path (PNG, SVG or PDF). Needs the extra `plot`.

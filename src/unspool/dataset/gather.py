@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -126,6 +126,14 @@ class FittedColumns(Protocol):
         ...
 
 
+@runtime_checkable
+class HasExamples(Protocol):
+    """Data that are no table, such as generated sequences."""
+
+    def examples(self, codec: Any) -> Examples:
+        """The data with the columns of a codec."""
+
+
 def gather_fitted(fitted: FittedColumns, data: Any, steps: Any = None) -> Examples:
     """Read data that must have the columns of a codec, in the layout of its schema; arguments as of `gather`.
 
@@ -134,6 +142,8 @@ def gather_fitted(fitted: FittedColumns, data: Any, steps: Any = None) -> Exampl
         DataError: as `gather`.
     """
     schema = fitted.schema
+    if isinstance(data, HasExamples):
+        return data.examples(fitted)
     if isinstance(data, Windows):
         _same_columns(schema, data)
         return _as_schema(fitted, data.raw, data, [])

@@ -283,6 +283,13 @@ class Codec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise together(wrong, table.location)
         return tuple(encoded)
 
+    def input_values(self, table: Table) -> dict[str, np.ndarray]:
+        """By name, (N,) inputs in the forms of `unspool.schema.coercion.coerce`."""
+        return {
+            field.name: coerce(table.column(field.name), field, Location(table.location, field.name))
+            for field in self.schema.inputs
+        }
+
     def bases(self, data: Any) -> dict[str, np.ndarray]:
         """By name, (N,) float64: the values before step 0, for `decode`, from the inputs that `read_inputs` takes."""
         table = self.read_inputs(data)

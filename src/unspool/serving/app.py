@@ -344,7 +344,8 @@ class Server:
         work = await self.in_thread(job.total + slow * QUICK_STEPS, partial(work_of, job, notify, stream=stream))
         slots = hosted.engine.slots
         if isinstance(work, SampleWork) and not slots.is_prepared(work.slots):
-            self.limits.check_kind(slots, work.slots)
+            if not slots.knows(work.slots.kind):
+                self.limits.check_kinds(slots.num_kinds)
             await run_in_threadpool(partial(slots.prepare, work.slots, wait=False))
         return work
 

@@ -4,7 +4,6 @@ import warnings
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from unspool.generation.slots import SlotRequest, Slots
 from unspool.jobs import Fitted, GenerationJob, GenerationOptions, generation_job, sampling_job
 from unspool.runtime.process import free_memory
 from unspool.serving.messages import GenerateRequest, NextStepRequest
@@ -72,9 +71,9 @@ class Limits(NamedTuple):
                 )
         return job
 
-    def check_kind(self, slots: Slots, request: SlotRequest) -> None:
-        """Refuse a request that needs programs of one more kind than a model may have."""
-        if slots.num_kinds >= self.kinds and not slots.knows(request.kind):
+    def check_kinds(self, known: int) -> None:
+        """Refuse a request of another kind than those, so many, whose programs a model has."""
+        if known >= self.kinds:
             expected = f"one of the {self.kinds} combinations whose programs are there"
             cure = "Ask for a combination of before, or let the server have more: unspool serve --max-kinds."
             place = "body: rule, and columns of allow, prefix and pin"

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from unspool.dataset.decoded import decoded_examples
 from unspool.dataset.examples import Examples
-from unspool.dataset.groups import join_columns
 from unspool.encoding.codec import Codec
 from unspool.encoding.encoded import Encoded
 from unspool.errors import Location
@@ -16,12 +16,7 @@ from unspool.generation.sampler import SampleRequest, sample_sequences
 from unspool.generation.support import with_support
 from unspool.network.decoder import Net
 from unspool.network.distributions.rules import PLAIN
-from unspool.schema.coercion import NO_DATE, code_points, coerce, sentinel_date
-from unspool.schema.fields import Flags, Joint, Text
-from unspool.tables.columns import offsets_from_lengths
-
-GENERATED = "the generated sequences"
-"""Their name in error messages."""
+from unspool.schema.coercion import coerce
 
 
 class Generated(NamedTuple):
@@ -58,17 +53,7 @@ def generate_like(net: Net, codec: Codec, examples: Examples, encoded: Encoded, 
     first = {name: base[rows] for name, base in examples.first.items()}
     inputs = {name: column[rows] for name, column in examples.inputs.items()}
     steps = codec.decode(generated.steps, offsets, first)
-    for name, sentinel in codec.schema.sentinels.items():  # missing, as in real examples
-        steps[name] = np.where(steps[name] == sentinel_date(sentinel), NO_DATE, steps[name])
-    for item in codec.schema.steps:
-        if isinstance(item, Text):
-            pieces = steps[item.name]
-            steps[item.name] = code_points(pieces)
-            offsets = offsets_from_lengths(np.array([len(piece) for piece in pieces.tolist()], np.int64))[offsets]
-        elif isinstance(item, (Flags, Joint)):
-            locations = {name: Location(GENERATED, name, offsets) for name in item.columns}
-            steps[item.name] = join_columns(steps, item, locations)
-    decoded = Examples(inputs, steps, offsets, first, location=GENERATED)
+    decoded = decoded_examples(codec.schema, inputs, steps, offsets, first)
     return Generated(decoded, generated, np.asarray(ended, np.bool_))
 
 
