@@ -98,13 +98,13 @@ def test_the_page_says_what_the_last_changes_of_numbers_add(browser, days):
     script = """
       const app = document.defaultView.unspool, {model, made} = app;
       const find = (name, node = document) => [...node.querySelectorAll(name)], text = node => node.textContent;
-      app.go(3);
-      const followed = model.follow(made.request.encoded, made.encoded)[3].params[0];
+      app.go(4);
+      const followed = model.follow(made.request.encoded, made.encoded)[4].params[0];
       return {
         encoded: made.encoded, sentence: text(find("#slot-step .sentence")[0]),
         names: find("#slot-why thead th").map(text),
         rows: find("#slot-why tbody tr").map(row => find("td", row).map(text)),
-        off: Math.max(...made.steps[3].chosen[0].params.map((x, k) => Math.abs(x - followed[k]))),
+        off: Math.max(...made.steps[4].chosen[0].params.map((x, k) => Math.abs(x - followed[k]))),
       };
     """
     shown = browser(us.load(days).explain(inputs={"kind": "a"}).text, script)
@@ -114,7 +114,7 @@ def test_the_page_says_what_the_last_changes_of_numbers_add(browser, days):
     assert np.allclose(sum(parts), total, atol=0.02)
     arrays = modelfile.read(days)[1]
     numbers = [0, 1, 3]  # the third field is a category, and behind the date are parts of the first one
-    last, before = np.array([[shown["encoded"][j][t] for j in numbers] for t in (2, 1)], float)
+    last, before = np.array([[shown["encoded"][j][t] for j in numbers] for t in (3, 2)], float)
     pairs = zip(numbers, last - before, strict=True)
     change = sum(by * arrays[f"changes.{j}"][32 : 32 + len(total)] for j, by in pairs if by == by)
     assert np.abs(change).max() > 0.05
