@@ -225,6 +225,7 @@ def test_schemathesis_finds_nothing_that_is_not_described(workshop):
     with started(workshop.names, workshop.tracks) as (_, url):
         words = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--seed", "1", "-n", "200"]
         words += ["--phases", "examples,coverage,fuzzing,stateful", "-m", "all", "--checks", checks]
+        words += ["--request-timeout", "300"]  # of ten million steps, the most that a request may ask for
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=900)
         assert done.returncode == 0, done.stdout
         metrics = httpx.get(f"{url}/metrics").text
