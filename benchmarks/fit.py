@@ -170,12 +170,14 @@ def compared(task: str, tables: tuple[Table, Table], rounds: int) -> list[Row]:
 
 def until_the_script(task: str, folder: str, cache: str, script: dict[str, Any]) -> Row:
     """A fit in so many seconds that its nats are those that the script ends with, and the script's time."""
+    reached = ""
     for share in SHARES:
         fit = process(folder, False, None, cache, share * script["seconds"])
         print(f"{task}, {share * script['seconds']:.1f} s of training: {fit}", file=sys.stderr, flush=True)
         if fit["nats"] <= script["nats"] + CLOSE:
             break
-    reached = "" if fit["nats"] <= script["nats"] + CLOSE else f" (never reached them: {fit['nats']:.3f})"
+    else:
+        reached = f" (never reached them: {fit['nats']:.3f})"
     job = f"fit, {task}, warm and until its nats, {script['nats']:.3f}, PyTorch script{reached}"
     return line(job, fit["seconds"], script["seconds"])
 

@@ -302,6 +302,7 @@ def support_from(codec, before, given=None):
     """From and to where sums may go that count from values before step 0, on their axis."""
     column, (constraints,) = codec.steps[0], constraints_of(codec)
     origins = column.cumulative.origins(np.array(before), len(before))
+    given = given and GivenRange(*((y - origins.at) / origins.unit for y in given))
     support = constraints.support(None, origins, given)
     return origins.at + origins.unit * np.stack([support.low, support.high])
 

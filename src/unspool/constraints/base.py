@@ -75,10 +75,10 @@ class ObservedField(NamedTuple):
 
 
 class GivenRange(NamedTuple):
-    """How far the given values of rows go on the axis that adds up; one row stands for all.
+    """How far the given values of rows go, as running sums.
 
     Attributes:
-        low: (R,) the smallest given value of every row, or infinity.
+        low: (rows,) the smallest given value of every row, or infinity.
         high: the largest, or minus infinity.
     """
 
@@ -86,19 +86,19 @@ class GivenRange(NamedTuple):
     high: NDArray[np.float64]
 
     @classmethod
-    def of(cls, field: ObservedField, offsets: NDArray[np.int64]) -> "GivenRange":
-        """That of the given values of one field, end to end.
+    def of(cls, field: ObservedField, offsets: NDArray[np.int64], origins: Origins) -> "GivenRange":
+        """That of the given values of one field, end to end; one row of them stands for all.
 
         Examples:
             >>> field = ObservedField(np.array([3.0, np.nan, 5.0]), np.array([True, True, True]), None)
-            >>> GivenRange.of(field, np.array([0, 3, 3]))
-            GivenRange(low=array([ 3., inf]), high=array([  5., -inf]))
+            >>> GivenRange.of(field, np.array([0, 3, 3]), Origins(np.array([1.0, 0.0]), np.zeros(2), 2.0))
+            GivenRange(low=array([ 1., inf]), high=array([  2., -inf]))
         """
         given, row = field.where & ~np.isnan(field.values), np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
         low, high = np.full(len(offsets) - 1, np.inf), np.full(len(offsets) - 1, -np.inf)
         np.minimum.at(low, row[given], field.values[given])
         np.maximum.at(high, row[given], field.values[given])
-        return cls(low, high)
+        return cls(*((y - origins.at) / origins.unit for y in (low, high)))
 
 
 class GivenBeside(NamedTuple):

@@ -41,14 +41,14 @@ def ends_or_infinite(low: float | None, high: float | None) -> tuple[float, floa
     return (-np.inf if low is None else low), (np.inf if high is None else high)
 
 
-def beyond(end: Any, given: NDArray[np.float64] | None, distance: float) -> Any:
+def beyond(end: Any, given: NDArray[np.float64], distance: float) -> Any:
     """Upper ends of running sums; where a given one is larger, the end is as far beyond that.
 
     Examples:
         >>> beyond(10.0, np.array([-np.inf, 9.0, 12.0]), 5.0).tolist()
         [10.0, 10.0, 17.0]
     """
-    return end if given is None or np.isinf(distance) else np.where(given > end, given + distance, end)
+    return end if np.isinf(distance) else np.where(given > end, given + distance, end)
 
 
 @dataclass(frozen=True)
@@ -183,13 +183,12 @@ class NumericConstraints(UnorderedConstraints):
         """
         column = self.column
         assert column.ends is not None  # noqa: S101  # the caller has checked
-        least, most = ((column.to_sum(np.array(end)) - origins.at) / origins.unit for end in column.ends)
+        least, most = (self.running_sum(end, origins) for end in column.ends)
         down, up = (part / origins.unit for part in column.excursions)
         known = ~np.isnan(origins.start)
         least, most = np.where(known, np.minimum(least, -down), least), np.where(known, np.maximum(most, up), most)
         if given is not None:
-            least = -beyond(-least, (origins.at - given.low) / origins.unit, down)
-            most = beyond(most, (given.high - origins.at) / origins.unit, up)
+            least, most = -beyond(-least, -given.low, down), beyond(most, given.high, up)
         return [np.maximum(low, least), np.minimum(high, most)]
 
     def read_range(self, low: float, high: float) -> Allowed | None:
@@ -280,8 +279,8 @@ class IncrementConstraints(NumberConstraints):
             # A sequence that starts beyond its bound stays there.
             ends[1] = np.minimum(ends[1], np.maximum(self.running_sum(column.end, origins), 0.0))
         if allowed is None:
-            furthest = None if given is None else (given.high - origins.at) / origins.unit
-            ends[1] = np.minimum(ends[1], beyond(column.most, furthest, column.most))
+            most = column.most if given is None else beyond(column.most, given.high, column.most)
+            ends[1] = np.minimum(ends[1], most)
         if all(np.isinf(end).all() for end in ends):
             return None
         if column.never is not None and (ends[1] < 0).any():

@@ -46,8 +46,8 @@ def with_support(
         start = None if cumulative is None else cumulative.origins(before.get(constraints.field.name), rows)
         own = len(supports)  # among the fields of the network, which has the parts of first moments, too
         given = None
-        if observed is not None and cumulative is not None:
-            given = GivenRange.of(observed.fields[own], observed.offsets)
+        if observed is not None and start is not None:
+            given = GivenRange.of(observed.fields[own], observed.offsets, start)
         limits = constraints.support(allowed[j] if allowed else None, start, given)
         support: Support | Ends | None = None
         if limits is not None:
